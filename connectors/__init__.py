@@ -1,0 +1,1 @@
+"""The Debezium connector's configuration, as data."""

@@ -1,0 +1,1 @@
+"""What it takes to run the replicator and the services around it."""

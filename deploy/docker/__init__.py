@@ -1,0 +1,1 @@
+"""Images for those who have Docker; docker-compose.yml builds them."""

@@ -1,0 +1,1 @@
+"""Alert rules for Prometheus, and the tool that tries them."""

@@ -1,0 +1,1 @@
+"""Compaction: a destination's chains folded into a base, proven before it is trusted."""

@@ -1,0 +1,1 @@
+"""Restore points, health, failover: one leader decides, and the control topic is all that it remembers."""

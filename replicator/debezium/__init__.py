@@ -1,0 +1,1 @@
+"""Debezium's records: envelopes, transactions, notifications, names, and PostgreSQL's values inside them."""

@@ -1,0 +1,1 @@
+"""Records out of Kafka as librdkafka holds them, without an object of Python's for each."""

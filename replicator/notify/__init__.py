@@ -1,0 +1,1 @@
+"""People are told what control finds and decides, through apprise."""

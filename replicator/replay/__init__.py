@@ -1,0 +1,1 @@
+"""Closing what dead letters keep open: ranges read again or copied, records stored after mending."""

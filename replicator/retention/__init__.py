@@ -1,0 +1,1 @@
+"""Retention: what no promise needs any longer is removed, and nothing else."""

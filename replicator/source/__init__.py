@@ -1,0 +1,1 @@
+"""The captured database: our schema in it, its connector in Connect, and the checks of both."""

@@ -1,0 +1,1 @@
+"""`replicator run`: all roles of one installation as one supervised tree of processes."""

@@ -1,0 +1,1 @@
+"""The sink: Kafka records into segments, durable before they are committed."""

@@ -1,0 +1,1 @@
+"""Avro schemas of the replicator's own records."""

@@ -1,0 +1,1 @@
+"""What breaks in a night, broken on purpose."""

@@ -1,0 +1,1 @@
+"""What of storage is pure."""
