@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
 
+from deploy.local import reaching_out
 from deploy.local.cache import cache_dir, locked
 from deploy.local.errors import StackError
 from deploy.local.keeper_client import Command, KeeperClient
@@ -28,15 +28,10 @@ def build(name: str, version: str, module: str, keeper: KeeperClient, log: Path)
         work = target.parent.with_name(f".{target.parent.name}.part")
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            if name.startswith(("GO", "HTTP", "http", "SSL"))
-        }
         command = Command(
             (_go(name), "install", "-trimpath", f"{module}@{version}"),
             work,
-            {**env, "GOBIN": str(work), "CGO_ENABLED": "0"},
+            {**reaching_out.environment(), "GOBIN": str(work), "CGO_ENABLED": "0"},
         )
         keeper.run(f"build-{name}", command, log, _BUILD_SECONDS)
         work.rename(target.parent)

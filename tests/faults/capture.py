@@ -109,7 +109,7 @@ class Capture:
         return done
 
     def settle(self, deadline_s: float = 180.0) -> topics.Ends:
-        """Commit a marker, wait until Kafka has it, and give the ends of all topics then."""
+        """Commit a marker, wait until Kafka has it, and give the ends of all topics then (`settled_ends`)."""
         with psycopg.connect(self.dsn) as connection:
             found = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM markers").fetchone()
             assert found is not None
@@ -120,7 +120,7 @@ class Capture:
             topics.wait_for_transaction(self.bootstrap, self.name, xid[0], deadline_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.trace() or 'the task runs'}") from None
-        return topics.ends(self.bootstrap, self.name)
+        return topics.settled_ends(self.bootstrap, self.name, deadline_s)
 
     def trace(self) -> str:
         """What the connector's task says of its failure; empty while it runs."""

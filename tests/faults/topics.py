@@ -23,11 +23,42 @@ def ends(bootstrap: str, installation: str) -> Ends:
     return _offsets(bootstrap, installation, OffsetSpec.latest())  # type: ignore[no-untyped-call]
 
 
+def settled_ends(bootstrap: str, installation: str, deadline_s: float) -> Ends:
+    """The ends at one moment of the source: of each END in the transaction topic all rows lie before them.
+
+    Kafka ends a transaction partition by partition (KIP-98: the markers are written after the coordinator's
+    decision), so that a reader may see an END before the rows that it counts. The transaction topic's end is
+    therefore taken first, and the others once all is committed that had been written by then.
+    """
+    counted = ((f"{installation}.transaction", 0),)
+    first = ends(bootstrap, installation)
+    written = _offsets(
+        bootstrap,
+        installation,
+        OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+        IsolationLevel.READ_UNCOMMITTED,
+    )
+    deadline = time.monotonic() + deadline_s
+    while True:
+        now = ends(bootstrap, installation)
+        open_still = sorted(at for at, end in written.items() if now.get(at, 0) < end)
+        if not open_still:
+            return {**now, **{at: first[at] for at in counted if at in first}}
+        if time.monotonic() > deadline:
+            raise AssertionError(f"transactions were open for {deadline_s:.0f} s: {open_still}")
+        time.sleep(0.1)
+
+
 def beginnings(bootstrap: str, installation: str) -> Ends:
     return _offsets(bootstrap, installation, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
 
-def _offsets(bootstrap: str, installation: str, spec: OffsetSpec) -> Ends:
+def _offsets(
+    bootstrap: str,
+    installation: str,
+    spec: OffsetSpec,
+    isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+) -> Ends:
     admin = AdminClient({"bootstrap.servers": bootstrap})
     metadata = admin.list_topics(timeout=30)
     wanted = {
@@ -38,7 +69,7 @@ def _offsets(bootstrap: str, installation: str, spec: OffsetSpec) -> Ends:
     }
     if not wanted:
         return {}
-    answers = admin.list_offsets(wanted, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=30)
+    answers = admin.list_offsets(wanted, isolation_level=isolation, request_timeout=30)
     return {(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
 
 
@@ -84,7 +115,7 @@ def records(bootstrap: str, until: Ends, since: Ends | None = None) -> Iterator[
 
 
 def wait_for_transaction(bootstrap: str, installation: str, xid: str, deadline_s: float) -> None:
-    """Return when the transaction topic has the END of `xid`: every record up to it is there then, too."""
+    """Return when the transaction topic has the END of `xid`; its rows may be committed a little later."""
     topic = f"{installation}.transaction"
     consumer = Consumer(
         {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import requests
 
+from deploy.local import reaching_out
 from deploy.local.cache import cache_dir, install
 from deploy.local.errors import StackError
 from deploy.local.keeper_client import Command, KeeperClient
@@ -56,7 +57,8 @@ class AzurePart:
                 shutil.copy(_LOCK / name, directory / name)
             npm = node() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
             flags = ("--ignore-scripts", "--omit=optional", "--omit=dev", "--no-audit", "--no-fund")
-            command = Command((str(node() / "bin" / "node"), str(npm), "ci", *flags), directory)
+            argv = (str(node() / "bin" / "node"), str(npm), "ci", *flags)
+            command = Command(argv, directory, reaching_out.environment())
             keeper.run("install-azurite", command, log, _INSTALL_SECONDS)
 
         install(azurite(), build)
