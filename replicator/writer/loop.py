@@ -95,6 +95,8 @@ class Sink:
         self._intake = Intake(settings, fetcher, self._ownership, metrics, self._apply)
         self._pressure = Pressure(settings.memory_bytes, metrics)
         self._pattern = ""
+        self._to_name: list[str] | None = None
+        """Topics that the next round names to the group beside the pattern; None when it has been told."""
         self._settle_at = self._gauges_at = 0.0
         self._drained = False
         """Whether all partitions were drained for the end; closing revokes them, and drains none again."""
@@ -149,6 +151,13 @@ class Sink:
             on_lost=self._on_lost,
         )
 
+    def _name_newcomers(self) -> None:
+        """Only from the round: events are heard inside of the group's callbacks too, and after the last
+        round, where a subscription mustn't change."""
+        if self._to_name is not None:
+            named, self._to_name = self._to_name, None
+            self._subscribe(named)
+
     def flush(self) -> None:
         """Seal everything that is open."""
         for assigned in list(self.partitions.values()):
@@ -163,6 +172,7 @@ class Sink:
         for message in self._consumer.consume(1, 0):
             self._heed(message)
         self._hear()
+        self._name_newcomers()
         now = time.monotonic()
         if now >= self._settle_at:
             self._settle_at = now + _SETTLE_S
@@ -239,7 +249,7 @@ class Sink:
             case SchemasChanged():
                 self._delivery.schemas_changed()
             case TopicsCame(names):
-                self._subscribe(names)
+                self._to_name = names
 
     def _apply(
         self, assigned: Assigned | None, effects: list[Effect], writer: PartitionWriter | None = None

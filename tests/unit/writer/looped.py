@@ -66,6 +66,7 @@ class Loop:
         self.resolving: list[Assigned] = []
         self.memberships: list[bool] = []
         """What the group answers about this member, one by one."""
+        self.subscribed: list[list[str]] = []
         self.commits: list[list[int]] = []
         self.answers: list[tuple[KafkaError | None, list[TopicPartition]]] = []
         self.refusing: int | None = None
@@ -114,7 +115,8 @@ class Loop:
 
     # -- the consumer --------------------------------------------------------------------------------------
 
-    def subscribe(self, _: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+    def subscribe(self, topics: list[str], on_assign: Any, on_revoke: Any, on_lost: Any) -> None:
+        self.subscribed.append(topics)
         self.on_assign, self.on_revoke, self.on_lost = on_assign, on_revoke, on_lost
 
     def consume(self, *_: Any) -> list[Message]:

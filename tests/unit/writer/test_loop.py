@@ -12,6 +12,7 @@ from replicator.fetch import librdkafka
 from replicator.segment.name import SegmentName
 from replicator.writer.assignment.assigned import State
 from replicator.writer.delivery.segments import Refused, Stored
+from replicator.writer.loop import TopicsCame
 from replicator.writer.schemas.book import Refusal
 from tests.unit.writer.looped import PLACE, Loop, Script
 
@@ -188,3 +189,39 @@ def test_a_stopped_partition_names_the_offset_below_which_everything_is_stored()
         assert "below offset 7 is stored" in str(loop.assigned.error)
 
     loop.run(script())
+
+
+def test_topics_that_come_while_a_revoked_partition_drains_are_named_by_the_next_round() -> None:
+    loop = Loop()
+
+    def script() -> Script:
+        yield from loop.begun()
+        yield from loop.record(0)
+        loop.sink.flush()
+        loop.sink.post(TopicsCame(["t.new"]))
+        for _ in stored(loop):
+            loop.on_revoke(loop, [PLACE])  # waits for the upload, and so hears of the topic before
+        assert not loop.sink.partitions
+        assert loop.subscribed == [["^t$"]], "inside of the group's callback"
+        yield
+        assert loop.subscribed == [["^t$"], ["^t$", "t.new"]]
+        yield
+        assert len(loop.subscribed) == 2, "once"
+
+    loop.run(script())
+
+
+def test_topics_that_come_while_the_sink_drains_for_its_end_are_not_named() -> None:
+    loop = Loop()
+
+    def script() -> Script:
+        yield from loop.begun()
+        yield from loop.record(0)
+        loop.sink.flush()
+        loop.sink.post(TopicsCame(["t.new"]))
+        for _ in stored(loop):
+            pass
+
+    loop.run(script())
+    assert loop.commits == [[1]], "it has heard all"
+    assert loop.subscribed == [["^t$"]]
