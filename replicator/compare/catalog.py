@@ -43,8 +43,9 @@ TABLES: LiteralString = (
     + " ORDER BY 1, 2"
 )
 SEQUENCES: LiteralString = (
-    f"SELECT n.nspname, c.relname, t.nspname, t.relname, t.attname FROM pg_class c "
-    f"JOIN pg_namespace n ON n.oid = c.relnamespace "
+    f"SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), "
+    f"s.seqincrement, s.seqmin, s.seqmax, t.nspname, t.relname, t.attname "
+    f"FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid JOIN pg_namespace n ON n.oid = c.relnamespace "
     f"LEFT JOIN LATERAL (SELECT tn.nspname, tc.relname, a.attname FROM pg_depend d "
     f" JOIN pg_class tc ON tc.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = tc.relnamespace "
     f" JOIN pg_attribute a ON a.attrelid = tc.oid AND a.attnum = d.refobjsubid "
@@ -52,7 +53,7 @@ SEQUENCES: LiteralString = (
     f"  = ANY ('{{int2,int4,int8,numeric}}'::regtype[]) "
     f" WHERE d.objid = c.oid AND d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass "
     f" AND d.deptype IN ('a', 'i') LIMIT 1) t ON true "
-    f"WHERE c.relkind = 'S' AND c.relpersistence = 'p' AND {_SCHEMAS} ORDER BY 1, 2"
+    f"WHERE c.relpersistence = 'p' AND {_SCHEMAS} ORDER BY 1, 2"
 )
 
 _COLUMNS: LiteralString = (

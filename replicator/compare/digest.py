@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 
 from replicator.compare import catalog, session
+from replicator.compare.sequences import furthest, list_sequences
 from replicator.errors import SourceError
 
 
@@ -197,29 +198,19 @@ def _wanted(name: str, schemas: Sequence[str] | None) -> bool:
 
 def _sequences(connection: psycopg.Connection, schemas: Sequence[str] | None) -> dict[str, SequencePosition]:
     positions = {}
-    for schema, name, table_schema, table, column in connection.execute(catalog.SEQUENCES).fetchall():
-        if schemas is not None and schema not in schemas:
+    for sequence in list_sequences(connection):
+        if schemas is not None and sequence.schema not in schemas:
             continue
-        row: Any = connection.execute(
-            sql.SQL(
-                "SELECT s.last_value, s.is_called, d.seqincrement, d.seqmin, d.seqmax "
-                "FROM {} s, pg_sequence d WHERE d.seqrelid = {}::regclass"
-            ).format(sql.Identifier(schema, name), sql.Literal(sql.Identifier(schema, name).as_string()))
-        ).fetchone()
-        extreme = None
-        if table is not None:
-            side = sql.SQL("max" if row[2] > 0 else "min")
-            found: Any = connection.execute(
-                sql.SQL("SELECT {}({column})::int8 FROM {} WHERE {column} BETWEEN {} AND {}").format(
-                    side,
-                    sql.Identifier(table_schema, table),
-                    sql.Literal(row[3]),
-                    sql.Literal(row[4]),
-                    column=sql.Identifier(column),
-                )
-            ).fetchone()
-            extreme = found[0]
-        owner = f"{table_schema}.{table}.{column}" if table is not None else None
-        full_name = f"{schema}.{name}"
-        positions[full_name] = SequencePosition(full_name, row[0], row[1], row[2], owner, extreme)
+        query = sql.SQL("SELECT last_value, is_called FROM {}")
+        row: Any = connection.execute(query.format(sql.Identifier(sequence.schema, sequence.name))).fetchone()
+        owner = sequence.owner
+        name = f"{sequence.schema}.{sequence.name}"
+        positions[name] = SequencePosition(
+            name,
+            last_value=row[0],
+            is_called=row[1],
+            increment=sequence.increment,
+            owner=None if owner is None else f"{owner.schema}.{owner.table}.{owner.name}",
+            extreme=furthest(connection, sequence),
+        )
     return positions

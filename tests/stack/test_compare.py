@@ -23,6 +23,8 @@ from replicator.cli.main import app
 from replicator.compare import capture, capture_within, compare, hold, row_differences, session
 from replicator.compare.point import parse_lsn
 from replicator.errors import ConfigError, SourceError
+from replicator.restore.moment.history import Value
+from replicator.restore.target import sequences
 from tests.source_database import SourceDatabase
 
 ROWS = """
@@ -220,6 +222,45 @@ def test_every_kind_of_change_is_seen(stack: Endpoints, original: str, change: s
             assert len(report.lines()) > 0
         finally:
             server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(copy)))
+
+
+SEQUENCES = """
+CREATE DOMAIN whole AS int;
+CREATE TABLE things (
+    w whole DEFAULT 4, n numeric DEFAULT 'NaN', t text DEFAULT '9', down bigint DEFAULT -6, "100%s" serial);
+INSERT INTO things DEFAULT VALUES;
+INSERT INTO things (n, down) VALUES (7, 3), (1e30, -5);
+CREATE SEQUENCE of_w OWNED BY things.w;
+CREATE SEQUENCE of_n MAXVALUE 50 OWNED BY things.n;
+CREATE SEQUENCE of_t OWNED BY things.t;
+CREATE SEQUENCE of_down INCREMENT -1 MINVALUE -9223372036854775808 OWNED BY things.down;
+CREATE SEQUENCE of_nothing;
+CREATE UNLOGGED SEQUENCE of_no_log;
+"""
+
+
+def test_a_sequence_is_as_far_as_its_column_if_that_can_hold_its_values(database: SourceDatabase) -> None:
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(SEQUENCES)
+        found = capture(database.dsn, schemas=["public"]).sequences
+        assert {name.removeprefix("public."): each.extreme for name, each in found.items()} == {
+            "of_w": 4,
+            "of_n": 7,
+            "of_t": None,
+            "of_down": -6,
+            "of_nothing": None,
+            "things_100%s_seq": 3,
+        }
+        set_to = sequences.restore(
+            connection, {"public.of_w": Value(9, False), "public.of_n": Value(51, True)}
+        )
+        assert set_to == {
+            "public.of_w": Value(9, False),
+            "public.of_n": Value(7, True),
+            "public.of_down": Value(-6, True),
+            'public."things_100%s_seq"': Value(3, True),
+        }
+        assert not any(each.would_collide for each in capture(database.dsn).sequences.values())
 
 
 def test_differing_rows_are_named_with_key_and_column(stack: Endpoints, database: SourceDatabase) -> None:
