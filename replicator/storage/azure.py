@@ -17,7 +17,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, Immutabili
 from replicator.config import AzureDestination
 from replicator.storage import azure_errors
 from replicator.storage.azure_client import connect, customer_key
-from replicator.storage.calls import Calls, exists
+from replicator.storage.calls import Calls, create
 from replicator.storage.check import refuse_mismatch
 from replicator.storage.errors import ErrorKind, StorageError
 from replicator.storage.listing import in_order
@@ -59,21 +59,17 @@ class AzureStore:
     def put(self, key: str, body: bytes, *, sha256: str, if_absent: bool = True) -> PutResult:
         """See the port. Azure compares an MD5, so the SHA-256 is compared here."""
         refuse_mismatch(body, sha256, f"{self._where}: PUT {key}")
-        if (
-            if_absent
-            and self.capabilities.create_if_absent is not CreateIfAbsent.ATOMIC
-            and exists(self.head, key)
-        ):
-            return PutResult.EXISTED
         send = self._put_blocks if len(body) > self._block_blob_bytes else self._put_one
-        try:
-            send(key, body, sha256, if_absent)
-        except StorageError as error:
-            # What is under retention can't be replaced: it is there.
-            if if_absent and (error.kind is ErrorKind.EXISTS or error.code == "BlobImmutableDueToPolicy"):
-                return PutResult.EXISTED
-            raise
-        return PutResult.CREATED
+        if not if_absent:
+            send(key, body, sha256, False)
+            return PutResult.CREATED
+        return create(
+            self.head,
+            key,
+            lambda: send(key, body, sha256, True),
+            atomic=self.capabilities.create_if_absent is CreateIfAbsent.ATOMIC,
+            held="BlobImmutableDueToPolicy",
+        )
 
     def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """See the port."""

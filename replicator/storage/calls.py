@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from replicator.storage.errors import ErrorKind, StorageError
+from replicator.storage.port import PutResult
 
 _T = TypeVar("_T")
 
@@ -41,3 +42,21 @@ def exists(head: Callable[[str], Any], key: str) -> bool:
             return False
         raise
     return True
+
+
+def create(
+    head: Callable[[str], Any], key: str, send: Callable[[], None], *, atomic: bool, held: str | None = None
+) -> PutResult:
+    """Have `send` put the object unless it is there. Where the store doesn't look itself, not being `atomic`,
+    its `head` is asked before. `held` is its code for what is under retention: that can't be replaced, so it
+    is there.
+    """
+    if not atomic and exists(head, key):
+        return PutResult.EXISTED
+    try:
+        send()
+    except StorageError as error:
+        if error.kind is ErrorKind.EXISTS or (held is not None and error.code == held):
+            return PutResult.EXISTED
+        raise
+    return PutResult.CREATED

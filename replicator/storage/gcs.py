@@ -18,7 +18,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
 from replicator.config import GcsDestination
 from replicator.storage import gcs_errors
-from replicator.storage.calls import Calls, exists
+from replicator.storage.calls import Calls, create
 from replicator.storage.check import refuse_mismatch
 from replicator.storage.errors import ErrorKind, StorageError
 from replicator.storage.gcs_client import connect
@@ -68,20 +68,16 @@ class GcsStore:
     def put(self, key: str, body: bytes, *, sha256: str, if_absent: bool = True) -> PutResult:
         """See the port. Google compares a CRC32C, so the SHA-256 is compared here."""
         refuse_mismatch(body, sha256, f"{self._where}: PUT {key}")
-        if (
-            if_absent
-            and self.capabilities.create_if_absent is not CreateIfAbsent.ATOMIC
-            and exists(self.head, key)
-        ):
-            return PutResult.EXISTED
-        try:
-            self._send(key, body, sha256, google_crc32c.value(body), if_absent)
-        except StorageError as error:
-            # What is under retention can't be replaced: it is there.
-            if if_absent and (error.kind is ErrorKind.EXISTS or error.code == "retentionPolicyNotMet"):
-                return PutResult.EXISTED
-            raise
-        return PutResult.CREATED
+        if not if_absent:
+            self._send(key, body, sha256, google_crc32c.value(body), False)
+            return PutResult.CREATED
+        return create(
+            self.head,
+            key,
+            lambda: self._send(key, body, sha256, google_crc32c.value(body), True),
+            atomic=self.capabilities.create_if_absent is CreateIfAbsent.ATOMIC,
+            held="retentionPolicyNotMet",
+        )
 
     def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """See the port."""

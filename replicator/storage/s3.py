@@ -19,7 +19,7 @@ import urllib3.exceptions
 
 from replicator.config import S3Destination
 from replicator.storage import s3_errors
-from replicator.storage.calls import Calls, exists
+from replicator.storage.calls import Calls, create
 from replicator.storage.check import refuse_mismatch
 from replicator.storage.errors import ErrorKind, StorageError
 from replicator.storage.http_body import Body
@@ -74,20 +74,13 @@ class S3Store:
         compared = can.refuses_wrong_checksum and self._compares_sha256
         if not compared:
             refuse_mismatch(body, sha256, f"{self._where}: PUT {key}")
+        send = self._put_parts if len(body) > self._multipart_bytes else self._put_one
+        if not if_absent:
+            send(key, body, sha256, {})
+            return PutResult.CREATED
         atomic = can.create_if_absent is CreateIfAbsent.ATOMIC
-        if if_absent and not atomic and exists(self.head, key):
-            return PutResult.EXISTED
-        condition = {"IfNoneMatch": "*"} if if_absent and atomic else {}
-        try:
-            if len(body) > self._multipart_bytes:
-                self._put_parts(key, body, sha256, condition)
-            else:
-                self._put_one(key, body, sha256, condition)
-        except StorageError as error:
-            if error.kind is ErrorKind.EXISTS and if_absent:
-                return PutResult.EXISTED
-            raise
-        return PutResult.CREATED
+        condition = {"IfNoneMatch": "*"} if atomic else {}
+        return create(self.head, key, lambda: send(key, body, sha256, condition), atomic=atomic)
 
     def get(self, key: str, *, start: int | None = None, end: int | None = None) -> bytes:
         """See the port. A short body is TRANSIENT: the connection broke, the object is what it was."""
