@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from replicator.config import Config
-from replicator.control.events.topic import failed, name_of
+from replicator.control.events.sole import SoleMember
+from replicator.control.events.topic import failed
 
 _TIMEOUT_S = 15.0
+_SESSION_S = 10.0
 _log = structlog.get_logger()
 
 
@@ -19,35 +21,21 @@ class Turn:
     """
 
     def __init__(self, config: Config) -> None:
-        self._topic = name_of(config.installation)
-        self.ours = False
-        self._consumer = Consumer(
-            {
-                **config.kafka.client(),
-                "group.id": f"replicator.{config.installation}.notices",
-                "session.timeout.ms": 10_000,
-                "enable.auto.commit": False,
-                "auto.offset.reset": "latest",
-                "allow.auto.create.topics": False,
-                "queued.max.messages.kbytes": 64,
-            }
-        )
-        self._consumer.subscribe(
-            [self._topic], on_assign=self._assigned, on_revoke=self._gone, on_lost=self._gone
-        )
+        self._member = SoleMember(config, f"replicator.{config.installation}.notices", _SESSION_S)
 
     def poll(self, wait_s: float) -> bool:
         """Whether it is this process's turn, after waiting `wait_s` seconds for news."""
-        message = self._consumer.poll(wait_s)
-        error = message.error() if message is not None else None
+        error = self._member.poll(wait_s)
         if error is not None:
             _log.warning("Kafka", error=error.str(), code=error.name())
-        return self.ours
+        return self._member.chosen
 
     def reached(self) -> int | None:
         """The offset below which people were told of everything; None when nobody ever was. `KafkaError`."""
         try:
-            [place] = self._consumer.committed([TopicPartition(self._topic, 0)], timeout=_TIMEOUT_S)
+            [place] = self._member.consumer.committed(
+                [TopicPartition(self._member.topic, 0)], timeout=_TIMEOUT_S
+            )
         except KafkaException as error:
             raise failed("tell how far people were told", error) from None
         return place.offset if place.offset >= 0 else None
@@ -55,21 +43,12 @@ class Turn:
     def commit(self, offset: int) -> None:
         """People were told of everything below the offset. `KafkaError`."""
         try:
-            self._consumer.commit(offsets=[TopicPartition(self._topic, 0, offset)], asynchronous=False)
+            self._member.consumer.commit(
+                offsets=[TopicPartition(self._member.topic, 0, offset)], asynchronous=False
+            )
         except KafkaException as error:
             raise failed("keep how far people were told", error) from None
 
     def close(self) -> None:
         """Let another process tell."""
-        self.ours = False
-        self._consumer.close()
-
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        if partitions:
-            consumer.assign(partitions)
-            consumer.pause(partitions)  # the log has a consumer of its own
-            self.ours = True
-
-    def _gone(self, consumer: Consumer, _: list[TopicPartition]) -> None:
-        self.ours = False
-        consumer.unassign()
+        self._member.close()
