@@ -19,14 +19,14 @@ from deploy.local.jvm import JAVA
 CLASS_NAME = "replicator.connect.NullKeepingAvroConverter"
 EXACT_JAR = "replicator-exact-values.jar"
 STREAM_TYPES_JAR = "0-replicator-stream-types.jar"
-"""Its class stands in for one of Debezium's: Connect loads a plugin's jars in the order of their names."""
+"""Its classes stand in for two of Debezium's: Connect loads a plugin's jars in the order of their names."""
 
 PLAIN_CLASS_NAME = "io.apicurio.registry.utils.converter.AvroConverter"
 _JAVA = Path(__file__).parent / "java"
 _SOURCE = _JAVA / "NullKeepingAvroConverter.java"
 _EXACT_SOURCES = (_JAVA / "ExactValueConverter.java", _JAVA / "SnapshotNotificationChannel.java")
 _CHANNEL = "replicator.connect.SnapshotNotificationChannel"
-_STREAM_TYPES_SOURCE = _JAVA / "ColumnMetaData.java"
+_STREAM_SOURCES = (_JAVA / "ColumnMetaData.java", _JAVA / "ColumnImpl.java")
 _RELEASE = "11"
 """Java release of the bytecode: the oldest that Kafka 4's Connect API allows, so it loads in any worker."""
 
@@ -51,7 +51,7 @@ def settings(native_url: str) -> dict[str, str]:
 
 def plugin_dir() -> Path:
     """Return a directory for Connect's plugin.path, built from locked jars and our converter's source."""
-    parts = (LOCK_FILE, _SOURCE, *_EXACT_SOURCES, _STREAM_TYPES_SOURCE, Path(__file__))
+    parts = (LOCK_FILE, _SOURCE, *_EXACT_SOURCES, *_STREAM_SOURCES, Path(__file__))
     identity = hashlib.sha256(b"".join(part.read_bytes() for part in parts))
 
     def build(work: Path) -> None:
@@ -72,7 +72,7 @@ def plugin_dir() -> Path:
         own = sorted(debezium.glob("*.jar"))
         channels = "META-INF/services/io.debezium.pipeline.notification.channels.NotificationChannel"
         _compile(_EXACT_SOURCES, own, debezium / EXACT_JAR, classes, {channels: _CHANNEL})
-        _compile((_STREAM_TYPES_SOURCE,), own, debezium / STREAM_TYPES_JAR, classes, {})
+        _compile(_STREAM_SOURCES, own, debezium / STREAM_TYPES_JAR, classes, {})
 
     return install(cache_dir() / "plugins" / identity.hexdigest()[:16], build)
 

@@ -37,7 +37,7 @@ def given_or_temporary(
 ) -> Iterator[Stack]:
     """The stack that VARIABLE names, brought up as far as it isn't and left up; else a temporary one."""
     given = os.environ.get(VARIABLE)
-    if given is None:
+    if not given:
         with temporary(purpose, parts, progress) as stack:
             yield stack
     else:

@@ -50,6 +50,8 @@ class Verdict:
     worker_clock_ahead_s: float
     read_as_later_type: bool = False
     """Whether Debezium read values as the type that their column was given after they were written."""
+    read_as_required: bool = False
+    """Whether a NULL became 0 since its column was made NOT NULL after it was written."""
 
     @property
     def passed(self) -> bool:
@@ -88,6 +90,7 @@ def run(config: Config, *, deadline_s: float = 60.0) -> Verdict:
                 read_as(text).get(canary_table.RETYPED, canary_table.WRITTEN_AS) != canary_table.WRITTEN_AS
                 for text in arrival.schemas.values()
             ),
+            read_as_required=any(row.get(canary_table.FILLED) is not None for row in arrival.rows.values()),
         )
 
 

@@ -28,6 +28,9 @@ ALWAYS_DEFAULTED = {
 RETYPED, WRITTEN_AS = "retyped", "int4"
 """A column whose type is changed behind the rows, in their transaction, and the type that they have it in."""
 
+FILLED = "filled"
+"""A column that is NULL in all rows and made NOT NULL behind them, without an event of its filling."""
+
 _DEFAULTABLE = frozenset(
     (
         *("bool", "int2", "int4", "int8", "float4", "float8", "numeric", "text", "varchar", "bpchar", "uuid"),
@@ -67,8 +70,13 @@ def plant(connection: Connection, run: str, types: Sequence[TypeInUse]) -> Plant
         connection.execute("DROP TABLE IF EXISTS replicator.canary")
         connection.execute(
             sql.SQL(
-                "CREATE TABLE replicator.canary (id int PRIMARY KEY, run text NOT NULL, {}, {} int DEFAULT 7)"
-            ).format(sql.SQL(", ").join(_definition(column) for column in columns), sql.Identifier(RETYPED))
+                "CREATE TABLE replicator.canary "
+                "(id int PRIMARY KEY, run text NOT NULL, {}, {} int DEFAULT 7, {} int)"
+            ).format(
+                sql.SQL(", ").join(_definition(column) for column in columns),
+                sql.Identifier(RETYPED),
+                sql.Identifier(FILLED),
+            )
         )
         connection.execute("ALTER TABLE replicator.canary REPLICA IDENTITY FULL")
         expected: dict[int, dict[str, str | None]] = {}
@@ -77,7 +85,10 @@ def plant(connection: Connection, run: str, types: Sequence[TypeInUse]) -> Plant
             expected[row] = {column.name: _sample(column, row) for column in columns}
             _insert(connection, run, row, columns, expected[row])
         connection.execute(
-            sql.SQL("ALTER TABLE replicator.canary ALTER COLUMN {} TYPE int8").format(sql.Identifier(RETYPED))
+            sql.SQL(
+                "ALTER TABLE replicator.canary ALTER COLUMN {} TYPE int8, "
+                "ALTER COLUMN {filled} TYPE int USING 1, ALTER COLUMN {filled} SET NOT NULL"
+            ).format(sql.Identifier(RETYPED), filled=sql.Identifier(FILLED))
         )
         return Planted(run, _with_types(connection, columns), expected)
 

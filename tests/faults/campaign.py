@@ -175,7 +175,7 @@ def _stream(
 def _endpoints() -> Iterator[Endpoints]:
     """The running stack that REPLICATOR_STACK_DIR names, or one for this campaign alone."""
     named = os.environ.get(VARIABLE)
-    if named is not None:
+    if named:
         yield Stack(Path(named)).endpoints
         return
     with temporary("campaign", progress=lambda line: print(line, flush=True)) as stack:

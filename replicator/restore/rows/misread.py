@@ -1,12 +1,18 @@
-"""Whether Debezium read a column's values as the type that it had when they were written.
+"""Whether Debezium read a column's values as the type that it had when they were written, and NULLs as NULL.
 
 Debezium 3.7 without the class of ours that mends it (`0-replicator-stream-types.jar`) asks the catalogue of
 the day for a table's column types, by name, and reads the values of the stream as what it is told. A type
 that is changed behind the rows, or changed again before Debezium gets there, makes `true` of a text `false`,
-or stops the connector. The schema of each record names the type that values were read as.
+or stops the connector. The schema of each record names the type that values were read as. So it is with NOT
+NULL: what could be NULL when it was written, and is required in the record's schema, may have been one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from replicator.debezium.pgtypes import PgType
 
@@ -76,3 +82,13 @@ def is_misread(declared: PgType, read_as: str) -> bool:
     if declared.name not in _KNOWN or read not in _KNOWN:
         return False
     return _ALIKE.get(declared.name, declared.name) != _ALIKE.get(read, read)
+
+
+def within(lsns: Any, states: Sequence[tuple[int, frozenset[str]]], column: str) -> Any:
+    """For each LSN whether the column was among those of the last state before it; before all: of the first.
+
+    `states` are in order, each with the position after which it held.
+    """
+    begins = np.array([begin for begin, _ in states], np.int64)
+    among = np.array([column in columns for _, columns in states], bool)
+    return among[np.maximum(np.searchsorted(begins, lsns, side="left") - 1, 0)]

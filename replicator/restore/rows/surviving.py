@@ -234,29 +234,44 @@ class Rows:
     def _check_read(
         self, frame: Frame, epoch: Epoch, chunk: Chunk, only: Sequence[str] | None = None
     ) -> None:
-        """`SchemaRefusedError` names the first column of the records that Debezium read as another type; all
-        columns are looked at, or these.
+        """`SchemaRefusedError` names the first column of the records that Debezium read as another type, or
+        as NOT NULL when it wasn't; all columns are looked at, or these.
         """
         schema = frame.fetched.header.value_schema
         if not len(chunk.rows) or schema is None:
             return
-        read = source_types.read_as(schema[1])
+        read, required = source_types.read_as(schema[1]), source_types.required(schema[1])
         for column in self.table.columns:
             if only is not None and column.name not in only:
                 continue
-            name, declared = epoch.field(column.name), epoch.types.get(column.name)
-            then = column.type if declared is None else self._types.get(declared)
-            read_as = read.get(name or "")
-            if read_as is None or then is None or not misread.is_misread(then, read_as):
+            name = epoch.field(column.name) or ""
+            if name in required:
+                self._check_null(frame, epoch, chunk, column)
+            if name not in read:
                 continue
-            offset = int(chunk.values(OFFSET)[0])
+            declared = epoch.types.get(column.name)
+            then = column.type if declared is None else self._types.get(declared)
+            if then is None or not misread.is_misread(then, read[name]):
+                continue
             raise SchemaRefusedError(
-                f"{self.table.collection}.{column.name} was of the type {then} when the record at offset "
-                f"{offset} of {frame.topic}, partition {frame.partition}, was written, and Debezium read it "
-                f"as {read_as}, which the catalogue said at that moment: the value may be another one.",
-                next_step="restore to a moment before its type was changed; at the source, `UPDATE … SET "
-                f"{column.name} = {column.name}` sends the rows again, and moments after it are possible "
-                "(of a table without a key after a new snapshot)",
+                f"{self.table.collection}.{column.name} was of the type {then} when "
+                f"{_place(frame, chunk)} was written, and Debezium read it "
+                f"as {read[name]}, which the catalogue said at that moment: the value may be another one.",
+                next_step="restore to a moment before its type was changed; " + _send_again(column),
+            )
+
+    def _check_null(self, frame: Frame, epoch: Epoch, chunk: Chunk, column: Column) -> None:
+        if not any(column.name in columns for _, columns in epoch.nullable):
+            return
+        # Snapshots see the catalogue and the rows at one moment.
+        streamed = chunk.keep(chunk.operations() != READ)
+        early = misread.within(streamed.values(LSN), epoch.nullable, column.name)
+        if early.any():
+            raise SchemaRefusedError(
+                f"{self.table.collection}.{column.name} could be NULL when "
+                f"{_place(frame, streamed.keep(early))} was written, and Debezium read it as NOT NULL, which "
+                "the catalogue said at that moment: a NULL would have arrived as the type's empty value.",
+                next_step="restore to a moment before the record; " + _send_again(column),
             )
 
     def _wanted(self, frame: Frame, epoch: Epoch, chunk: Chunk, side: Path) -> Any:
@@ -351,3 +366,16 @@ def _conversion(column: Column, rows: Rows) -> Conversion:
     ]
     # Where no record has the column, its stored constant came as PostgreSQL's own text.
     return conversion(column.type, exact=all(here))
+
+
+def _place(frame: Frame, chunk: Chunk) -> str:
+    """The first of the records, in words."""
+    offset = int(chunk.values(OFFSET)[0])
+    return f"the record at offset {offset} of {frame.topic}, partition {frame.partition},"
+
+
+def _send_again(column: Column) -> str:
+    return (
+        f"at the source, `UPDATE … SET {column.name} = {column.name}` sends the rows again, and moments "
+        "after it are possible (of a table without a key after a new snapshot)"
+    )

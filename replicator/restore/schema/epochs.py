@@ -8,7 +8,7 @@ DDL's own transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +28,8 @@ class Epoch:
     It has the records with `after < lsn <= until` (None: no end), and the snapshot's when `after` is START.
     `fields` gives the Avro field of each of the cut's columns that was there already, None: as it is called
     at the cut. `types` has the declared type of those whose values were written in another form than at the
-    cut. Up to `reread` its records send rows that were there before it.
+    cut. Up to `reread` its records send rows that were there before it. `nullable` says from which LSN on
+    which of the cut's columns may be NULL; the last entry before a record's LSN counts.
     """
 
     collection: str = ""
@@ -37,6 +38,7 @@ class Epoch:
     fields: Mapping[str, str] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     reread: int | None = None
+    nullable: Sequence[tuple[int, frozenset[str]]] = ()
 
     @property
     def is_whole(self) -> bool:

@@ -17,6 +17,7 @@ class LoggedTable:
         self.definition = definition
         self.states: list[tuple[int, Definition]] = [(after, definition)]
         self.keys = {_key(definition)}
+        self._nullable = [(after, _nullable(definition))]
         self.constants: dict[int, str | None] = {}
         self.dropped = False
         self.lost: list[Lost] = []
@@ -31,6 +32,8 @@ class LoggedTable:
         if shape(definition) != shape(self.definition):
             self.states.append((lsn, definition))
         self.keys.add(_key(definition))
+        if _nullable(definition) != self._nullable[-1][1]:
+            self._nullable.append((lsn, _nullable(definition)))
         self.definition = definition
 
     def reread(self, row: DdlRow, what: str) -> None:
@@ -71,7 +74,11 @@ class LoggedTable:
             {now["name"]: names.field(old["name"]) for now, old in both},
             {now["name"]: old["type"] for now, old in both if "type" in now and not _is_same_form(old, now)},
             self._reread[1] if after == self._reread[0] else None,
+            tuple((lsn, self._called(numbers)) for lsn, numbers in self._nullable),
         )
+
+    def _called(self, numbers: frozenset[int]) -> frozenset[str]:
+        return frozenset(each["name"] for each in self.definition["columns"] if each["attnum"] in numbers)
 
     def key(self) -> tuple[str, ...]:
         """Its primary key, if that never was another one: under another, or none, two rows might have shared
@@ -116,6 +123,15 @@ def _key(definition: Definition) -> tuple[int, ...]:
     return ()
 
 
+def _nullable(definition: Definition) -> frozenset[int]:
+    """The columns that may be NULL, as far as that is known: a domain may refuse it by itself."""
+    return frozenset(
+        column["attnum"]
+        for column in definition["columns"]
+        if not column.get("not_null") and column.get("type_oid", _FIRST_OF_USERS) < _FIRST_OF_USERS
+    )
+
+
 def _is_same_form(old: dict[str, Any], new: dict[str, Any]) -> bool:
     """Whether Debezium writes values of both columns alike; a type may have been renamed."""
     if old.get("type_oid") is not None and old["type_oid"] == new.get("type_oid"):
@@ -127,3 +143,5 @@ def _is_same_form(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 
 _FORMS = {"character varying": "text"}
+_FIRST_OF_USERS = 16384
+"""Oids from here on aren't PostgreSQL's own (`FirstNormalObjectId` in access/transam.h)."""

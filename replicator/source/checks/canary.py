@@ -46,17 +46,7 @@ def lines(verdict: canary.Verdict, converter: str) -> Iterator[Check]:
             f"{converter} doesn't keep NULL: take the null-keeping converter that is shipped, or Confluent's "
             "with ignore.default.for.nullables=true (source.converter), and a new snapshot",
         )
-    if verdict.read_as_later_type:
-        yield warn(
-            "canary: ALTER TYPE",
-            "a row's values are read as the type that its column was given later: an ALTER TYPE in the rows' "
-            "own transaction, or while the connector lags, may stop the connector for good, or have restores "
-            "refuse the table",
-            f"put {STREAM_TYPES_JAR} before Debezium's own jars on every Connect worker (the shipped image "
-            "has it) and restart them",
-        )
-    else:
-        yield ok("canary: ALTER TYPE", "values are read as the type that they were written as")
+    yield from _in_time(verdict)
     exact = [kind.declared for kind in verdict.types if kind.passes and not kind.rare]
     yield ok("canary: types", f"{len(exact)} arrive exactly: {listed(exact, 60)}")
     for kind in verdict.types:
@@ -79,3 +69,30 @@ def lines(verdict: canary.Verdict, converter: str) -> Iterator[Check]:
             f"the worker is {verdict.worker_clock_ahead_s:+.1f} s off this machine",
             "run NTP on both: the RPO is measured with both",
         )
+
+
+def _in_time(verdict: canary.Verdict) -> Iterator[Check]:
+    """Whether rows are read as what they were, whatever was done to their table since."""
+    put = (
+        f"put {STREAM_TYPES_JAR} before Debezium's own jars on every Connect worker (the shipped image "
+        "has it) and restart them"
+    )
+    late = "in the rows' own transaction, or while the connector lags, may"
+    if verdict.read_as_later_type:
+        yield warn(
+            "canary: ALTER TYPE",
+            "a row's values are read as the type that its column was given later: an ALTER TYPE "
+            f"{late} stop the connector for good, or have restores refuse the table",
+            put,
+        )
+    else:
+        yield ok("canary: ALTER TYPE", "values are read as the type that they were written as")
+    if verdict.read_as_required:
+        yield warn(
+            "canary: SET NOT NULL",
+            "a NULL is read as the type's empty value where its column was made NOT NULL later: SET NOT NULL "
+            f"{late} stop the connector for good, or have restores refuse the table",
+            put,
+        )
+    else:
+        yield ok("canary: SET NOT NULL", "NULL stays NULL where its column is made NOT NULL later")

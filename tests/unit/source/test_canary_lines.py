@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import pytest
+
 from replicator.source.canary import TypeVerdict, Verdict
 from replicator.source.checks.canary import lines
 from replicator.source.checks.check import Level
 
 
 def verdict(
-    *types: TypeVerdict, nulls: tuple[str, ...] = (), ahead: float = 0.0, later: bool = False
+    *types: TypeVerdict,
+    nulls: tuple[str, ...] = (),
+    ahead: float = 0.0,
+    later: bool = False,
+    required: bool = False,
 ) -> Verdict:
-    return Verdict(types, nulls, 0.5, {}, ahead, later)
+    return Verdict(types, nulls, 0.5, {}, ahead, later, required)
 
 
 def test_a_null_that_became_the_default_is_a_failure_that_names_column_and_converter() -> None:
@@ -43,7 +49,13 @@ def test_a_workers_clock_that_is_off_is_told() -> None:
     assert any(check.name == "clock of Connect" for check in lines(verdict(ahead=-7.0), "x"))
 
 
-def test_a_worker_that_reads_values_as_the_later_type_is_told_with_the_jar_that_mends_it() -> None:
-    (warned,) = [check for check in lines(verdict(later=True), "x") if check.level is Level.WARN]
-    assert warned.name == "canary: ALTER TYPE"
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [(verdict(later=True), "canary: ALTER TYPE"), (verdict(required=True), "canary: SET NOT NULL")],
+)
+def test_a_worker_that_reads_rows_as_of_later_is_told_with_the_jar_that_mends_it(
+    found: Verdict, name: str
+) -> None:
+    (warned,) = [check for check in lines(found, "x") if check.level is Level.WARN]
+    assert warned.name == name
     assert "0-replicator-stream-types.jar" in str(warned.fix)

@@ -14,6 +14,7 @@ from replicator.restore.fold.folding import Fold
 from replicator.restore.rows import misread, text_rows
 from replicator.restore.rows.surviving import Rows
 from replicator.restore.rows.table import Column, Table
+from replicator.restore.schema.epochs import START, Epoch
 from tests.unit.restore.fold import test_fold
 from tests.unit.restore.fold.test_fold import History
 
@@ -44,8 +45,16 @@ def test_a_type_is_misread_where_its_values_may_become_others(
     assert misread.is_misread(PgType(declared), read_as) is wrong
 
 
-def read(history: History, folder: Path, key: list[str], types: dict[str, str]) -> int:
-    """Restore rows whose schema says that columns were read as these types."""
+def read(
+    history: History,
+    folder: Path,
+    key: list[str],
+    types: dict[str, str],
+    *,
+    required: str | None = None,
+    epoch: Epoch | None = None,
+) -> int:
+    """Restore rows whose schema says that columns were read as these types, and that one is `required`."""
     value = json.loads(json.dumps(test_fold.VALUE))
     for field in value["fields"]:
         kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
@@ -54,6 +63,7 @@ def read(history: History, folder: Path, key: list[str], types: dict[str, str]) 
             if kind != "null"
             else kind
             for kind in kinds
+            if kind != "null" or field["name"] != required
         ]
         if len(field["type"]) == 1:
             field["type"] = field["type"][0]
@@ -62,7 +72,8 @@ def read(history: History, folder: Path, key: list[str], types: dict[str, str]) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(test_fold, "ENVELOPE", envelope)
         frames = history.frames(folder, 3)
-    rows = Rows(TABLE, Fold(frames, key, history.commits, None), {})
+    epochs = {"i.public.t": (epoch,)} if epoch is not None else None
+    rows = Rows(TABLE, Fold(frames, key, history.commits, None, epochs=epochs), {})
     for _ in text_rows.batches(rows):
         pass
     return rows.counted.rows
@@ -85,3 +96,36 @@ def test_of_a_misread_key_no_record_may_be_believed(tmp_path: Path) -> None:
     assert read(history, tmp_path, ["id"], {"id": "INT8", "v": "BOOL"}) == 0
     with pytest.raises(SchemaRefusedError, match=r"public\.t\.id"):
         read(history, tmp_path, ["id"], {"id": "BOOL", "v": "TEXT"})
+
+
+TYPES = {"id": "INT8", "v": "TEXT"}
+
+
+@pytest.mark.parametrize("key", [["id"], []])
+@pytest.mark.parametrize(
+    ("nullable", "refused"),
+    [
+        ([(START, {"v"})], True),
+        ([(START, {"v"}), (15, set())], True),  # SET NOT NULL behind the row
+        ([(START, {"v"}), (5, set())], False),
+        ([(START, set()), (5, {"v"}), (25, set())], True),
+        ([(START, set()), (10, {"v"})], False),  # DROP NOT NULL behind it
+        ([(START, set())], False),
+    ],
+)
+def test_what_could_be_null_and_was_read_as_required_is_refused(
+    tmp_path: Path, key: list[str], nullable: list[tuple[int, set[str]]], refused: bool
+) -> None:
+    history = History([1, 2])
+    history.change(3, "at LSN 10")
+    epoch = Epoch("public.t", nullable=[(begin, frozenset(names)) for begin, names in nullable])
+    if not refused:
+        assert read(history, tmp_path, key, TYPES, required="v", epoch=epoch) == 3
+        return
+    with pytest.raises(SchemaRefusedError, match=r"public\.t\.v could be NULL when the record at offset"):
+        read(history, tmp_path, key, TYPES, required="v", epoch=epoch)
+
+
+def test_rows_of_a_snapshot_are_as_the_catalogue_was(tmp_path: Path) -> None:
+    epoch = Epoch("public.t", nullable=[(START, frozenset({"v"}))])
+    assert read(History([1, 2]), tmp_path, ["id"], TYPES, required="v", epoch=epoch) == 2

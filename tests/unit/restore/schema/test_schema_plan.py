@@ -196,6 +196,30 @@ def test_a_column_made_again_under_its_name_begins_empty() -> None:
     assert plan.added == {("public.t", "x"): "new"}
 
 
+def test_since_when_a_column_may_be_null_is_told_by_its_number() -> None:
+    def of(name: str, not_null: bool, type_oid: int = 25) -> dict[str, Any]:
+        told = table("id", name)
+        told["columns"][1] |= {"not_null": not_null, "type_oid": type_oid}
+        return told
+
+    start = ddl_row(
+        1, 0, kind="dump", schema_name=None, dump=DUMP, definition={"tables": [of("x", not_null=False)]}
+    )
+    rows = [
+        start,
+        alter(2, 3, "ALTER TABLE t ALTER x SET NOT NULL", definition=of("x", not_null=True), lsn=30),
+        alter(3, 4, "ALTER TABLE t RENAME x TO y", definition=of("y", not_null=True), lsn=40),
+        alter(4, 5, "ALTER TABLE t ALTER y DROP NOT NULL", definition=of("y", not_null=False), lsn=50),
+        alter(5, 6, "ALTER TABLE t ALTER y TYPE own", definition=of("y", not_null=False, type_oid=20000)),
+    ]
+    captured = lambda name, _: name == "public"  # noqa: E731
+    plan = schema_plan.plan(rows[:4], 9, lambda number: number * 256 or None, captured)
+    told = [(START, frozenset({"y"})), (30, frozenset[str]()), (50, frozenset({"y"}))]
+    assert [list(epoch.nullable) for epoch in plan.pasts["public.t"].epochs] == [told, told]
+    plan = schema_plan.plan(rows, 9, lambda number: number * 256 or None, captured)
+    assert plan.pasts["public.t"].epochs[-1].nullable[-1][1] == set(), "a domain may refuse NULL by itself"
+
+
 def test_a_constraint_that_went_with_another_table_is_gone_from_the_one_that_stays() -> None:
     key = {"name": "k", "type": "f", "definition": "FOREIGN KEY (x) REFERENCES public.u(id)"}
     referring = {**table("id", "x"), "constraints": [key]}
