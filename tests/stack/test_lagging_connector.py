@@ -1,6 +1,7 @@
 """Migrations that Debezium reads late: it asks the catalogue of the day for what the stream doesn't say.
 
-The connector is paused while rows and DDL happen, so each row is decoded under definitions of after it.
+The connector is stopped while rows and DDL happen, so each row is decoded under definitions of after it;
+paused, it would go on decoding.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
 
 from deploy.local.endpoints import Endpoints
+from deploy.local.waiting import wait_for
 from replicator.compare import capture, compare
 from replicator.restore import service
 from replicator.restore.moment import cut
-from tests.faults.capture import captured
+from tests.faults.capture import Capture, captured
 from tests.stack.test_restore import target as target
 from tests.stack.test_restore_epochs import Epochs
 
@@ -93,6 +96,18 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 
 
+def turn(made: Capture, verb: str, state: str) -> None:
+    url = f"{made.endpoints.connect.url}/connectors/{made.name}"
+    requests.put(f"{url}/{verb}", timeout=30).raise_for_status()
+
+    def lacking() -> str | None:
+        told = requests.get(f"{url}/status", timeout=30).json()
+        there = told["connector"]["state"] == state and bool(told["tasks"]) == (state == "RUNNING")
+        return None if there else str(told)
+
+    wait_for(f"the connector to be {state}", lacking, 60)
+
+
 @pytest.fixture(scope="module", params=["each step late", "everything late"])
 def history(
     request: pytest.FixtureRequest, stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
@@ -104,15 +119,14 @@ def history(
         made.settle()
         told = Epochs(made, folder / "store")
         told.settings()
-        command = made.directory / "restore.yaml"
         at_once = request.param == "each step late"
         for number, (name, statements) in enumerate(STEPS.items()):
             if at_once or number == 0:
-                made.replicator(command, "connect", "pause")
+                turn(made, "stop", "STOPPED")
             told.run(statements)
             told.hold(name)
             if at_once or number == len(STEPS) - 1:
-                made.replicator(command, "connect", "resume")
+                turn(made, "resume", "RUNNING")
                 made.settle()
         told.sink()
         yield told
