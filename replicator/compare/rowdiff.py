@@ -115,7 +115,10 @@ def _difference(
 def _values(connection: psycopg.Connection, table: Table, key: str) -> dict[str, str | None]:
     columns = sql.SQL(", ").join(sql.SQL("{}::text").format(sql.Identifier(name)) for name in table.columns)
     row = connection.execute(
-        sql.SQL("SELECT {} FROM {} WHERE {} = %s").format(columns, table.source(), table.key_text()), (key,)
+        # No parameter: a percent sign in a name would be taken for another one.
+        sql.SQL("SELECT {} FROM {} WHERE {} = {}").format(
+            columns, table.source(), table.key_text(), sql.Literal(key)
+        )
     ).fetchone()
     return dict(zip(table.columns, row or (), strict=False))
 

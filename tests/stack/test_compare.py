@@ -265,7 +265,7 @@ def test_a_sequence_is_as_far_as_its_column_if_that_can_hold_its_values(database
 
 def test_differing_rows_are_named_with_key_and_column(stack: Endpoints, database: SourceDatabase) -> None:
     other = f"{database.name}_other"
-    setup = "CREATE TABLE t (a int, b text, c numeric, PRIMARY KEY (a, b)); CREATE TABLE u (x text);"
+    setup = 'CREATE TABLE t (a int, b text, "c%s" numeric, PRIMARY KEY (a, b)); CREATE TABLE u (x text);'
     with psycopg.connect(stack.postgres.dsn, autocommit=True) as server:
         server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(other)))
         try:
@@ -291,7 +291,7 @@ def test_differing_rows_are_named_with_key_and_column(stack: Endpoints, database
         ("missing", "(2,b)"),
         ("unexpected", "(3,x)"),
     }
-    assert next(found for found in in_t if found.kind == "changed").columns == {"c": ("1.0", "1.00")}
+    assert next(found for found in in_t if found.kind == "changed").columns == {"c%s": ("1.0", "1.00")}
     assert [(found.kind, found.copies) for found in in_u] == [("missing", 2)]
 
 

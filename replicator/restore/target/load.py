@@ -209,7 +209,8 @@ def _constants(
         else ()
     )
     for name, declared in types.items():
-        statement = sql.SQL("SELECT %s::{}").format(sql.SQL(declared))
+        # A type's name may have a percent sign, which a parameter's query reads as one of its own.
+        statement = sql.SQL("SELECT %s::{}").format(sql.SQL(declared.replace("%", "%%")))
         cursor.execute(statement, (texts[name],), binary=True)
         result = cursor.pgresult
         found[name] = binary.Constant(result.get_value(0, 0) if result is not None else None)
