@@ -122,6 +122,28 @@ class Capture:
             raise AssertionError(f"{error}\n{self.trace() or 'the task runs'}") from None
         return topics.settled_ends(self.bootstrap, self.name, deadline_s)
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Within it the connector has no task; what happens meanwhile is decoded afterwards. Paused, Debezium
+        would go on decoding.
+        """
+        self._turn("stop", "STOPPED")
+        try:
+            yield
+        finally:
+            self._turn("resume", "RUNNING")
+
+    def _turn(self, verb: str, state: str) -> None:
+        url = f"{self.endpoints.connect.url}/connectors/{self.name}"
+        requests.put(f"{url}/{verb}", timeout=30).raise_for_status()
+
+        def lacking() -> str | None:
+            told = requests.get(f"{url}/status", timeout=30).json()
+            there = told["connector"]["state"] == state and bool(told["tasks"]) == (state == "RUNNING")
+            return None if there else str(told)
+
+        wait_for(f"the connector to be {state}", lacking, 60)
+
     def trace(self) -> str:
         """What the connector's task says of its failure; empty while it runs."""
         url = f"{self.endpoints.connect.url}/connectors/{self.name}/status"

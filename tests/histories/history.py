@@ -12,7 +12,6 @@ from pathlib import Path
 from random import Random
 
 import psycopg
-import requests
 from psycopg import errors
 
 from replicator import compare, config
@@ -97,15 +96,12 @@ class History:
         capture, outcome = self._capture, self.outcome
         # Debezium looks up keys and defaults in the catalogue of the day on which it reads: half of the
         # histories are over before it reads anything of them.
-        behind = self._seed % 2 == 0
-        if behind:
-            capture.settle(120)
-            self._connector("pause")
-        try:
+        if self._seed % 2:
             moments = self._tell()
-        finally:
-            if behind:
-                self._connector("resume")
+        else:
+            capture.settle(120)
+            with capture.stopped():
+                moments = self._tell()
         outcome.histories, outcome.ddl = 1, self._story.changes
         try:
             capture.settle(120)
@@ -229,11 +225,6 @@ class History:
             except ReplicatorError:
                 pass  # the restore says it again
             return
-
-    def _connector(self, what: str) -> None:
-        capture = self._capture
-        url = f"{capture.endpoints.connect.url}/connectors/{capture.name}/{what}"
-        requests.put(url, timeout=30).raise_for_status()
 
     def _why_stopped(self) -> str:
         trace = self._capture.trace()

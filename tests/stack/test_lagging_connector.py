@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import requests
 
 from deploy.local.endpoints import Endpoints
-from deploy.local.waiting import wait_for
 from replicator.compare import capture, compare
 from replicator.restore import service
 from replicator.restore.moment import cut
-from tests.faults.capture import Capture, captured
+from tests.faults.capture import captured
 from tests.stack.test_restore import target as target
 from tests.stack.test_restore_epochs import Epochs
 
@@ -96,18 +94,6 @@ STEPS: dict[str, tuple[str, ...]] = {
 }
 
 
-def turn(made: Capture, verb: str, state: str) -> None:
-    url = f"{made.endpoints.connect.url}/connectors/{made.name}"
-    requests.put(f"{url}/{verb}", timeout=30).raise_for_status()
-
-    def lacking() -> str | None:
-        told = requests.get(f"{url}/status", timeout=30).json()
-        there = told["connector"]["state"] == state and bool(told["tasks"]) == (state == "RUNNING")
-        return None if there else str(told)
-
-    wait_for(f"the connector to be {state}", lacking, 60)
-
-
 @pytest.fixture(scope="module", params=["each step late", "everything late"])
 def history(
     request: pytest.FixtureRequest, stack: Endpoints, tmp_path_factory: pytest.TempPathFactory
@@ -119,15 +105,13 @@ def history(
         made.settle()
         told = Epochs(made, folder / "store")
         told.settings()
-        at_once = request.param == "each step late"
-        for number, (name, statements) in enumerate(STEPS.items()):
-            if at_once or number == 0:
-                turn(made, "stop", "STOPPED")
-            told.run(statements)
-            told.hold(name)
-            if at_once or number == len(STEPS) - 1:
-                turn(made, "resume", "RUNNING")
-                made.settle()
+        late = list(STEPS) if request.param == "each step late" else [None]
+        for wanted in late:
+            with made.stopped():
+                for name in [wanted] if wanted else STEPS:
+                    told.run(STEPS[name])
+                    told.hold(name)
+            made.settle()
         told.sink()
         yield told
 
