@@ -150,6 +150,7 @@ def _rebuild(
         for statement in taken_away:
             connection.execute(statement.encode())
         filling.finish(connection, workers, builder, fresh=fresh)
+        build.validate_inherited(connection, plan.schema.definitions)
         report.went_with_tables = trimming.tables(connection, plan)
         tables = [table for table in tables if plan.chosen.has(table.collection)]
         set_to = sequences.restore(connection, plan.history.sequence_values(plan.cut.number))

@@ -33,6 +33,10 @@ INSERT INTO zones SELECT n, timestamptz '2026-01-01 12:00Z' + n * interval '1 h'
 INSERT INTO singles SELECT n, 'v' || n FROM generate_series(1, 9) n;
 CREATE TABLE stays (id int, at date, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE stays_old PARTITION OF stays FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE halves (id int CHECK (id > 0), at date) PARTITION BY RANGE (at);
+CREATE TABLE halves_old PARTITION OF halves FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+ALTER TABLE halves ADD CONSTRAINT late CHECK (id < 10000) NOT VALID;
+CREATE TABLE halves_new PARTITION OF halves FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
 CREATE TABLE retyped (id int PRIMARY KEY, answer text, at json);
 CREATE TABLE loose (id int, at date, v text, PRIMARY KEY (id, at));
 INSERT INTO people (name, note, mood, n) SELECT 'p' || n, md5(n::text), 'ok', n FROM generate_series(1, 60) n;
@@ -145,6 +149,12 @@ STEPS: dict[str, tuple[str, ...]] = {
         "ALTER TABLE elsewhere.moved SET SCHEMA public",
     ),
     "partitions": (
+        # The parent's check was never validated; whatever is made after it has it validated.
+        "ALTER TABLE halves ADD CONSTRAINT later CHECK (id < 9000) NOT VALID",
+        "CREATE TABLE halves_last PARTITION OF halves FOR VALUES FROM ('2022-01-01') TO ('2023-01-01');"
+        "INSERT INTO halves VALUES (1, '2020-05-05'), (2, '2021-05-05'), (3, '2022-05-05')",
+        'CREATE TABLE parent (id int); ALTER TABLE parent ADD CONSTRAINT "Its own" CHECK (id > 0) NOT VALID;'
+        "CREATE TABLE child () INHERITS (parent); INSERT INTO child VALUES (5)",
         # Nothing comes or goes with a partition without rows, so nothing has to be sent again.
         "CREATE TABLE stays_none (LIKE stays INCLUDING ALL)",
         "INSERT INTO stays_none VALUES (1, '2023-01-01', 'x')",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -33,6 +33,11 @@ SELECT format('%I.%I', n.nspname, c.relname), format('%I.%I', rn.nspname, r.reln
   JOIN pg_class r ON r.oid = coalesce(pg_partition_root(c.oid), c.oid)
   JOIN pg_namespace rn ON rn.oid = r.relnamespace
  WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%'
+"""
+_INHERITED_UNVALIDATED = """
+SELECT format('%I.%I', n.nspname, c.relname), k.conname::text, quote_ident(k.conname)
+  FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE k.contype = 'c' AND NOT k.convalidated AND k.coninhcount > 0
 """
 _COMPARED = (
     *("kind", "persistence", "replica_identity", "constraints", "indexes"),
@@ -153,6 +158,18 @@ def types(connection: Connection, declared: Iterable[str]) -> dict[str, PgType]:
 def roots(connection: Connection) -> dict[str, str]:
     """For each table its partition root, itself where it is none; both as `quote_ident` writes them."""
     return dict(connection.execute(_ROOTS).fetchall())
+
+
+def validate_inherited(connection: Connection, logged: Mapping[str, Definition]) -> None:
+    """Validate the checks that a child or a partition had validated, though its parent's never was.
+
+    So it is for each that is made after the parent's check. A dump adds the parent's check once all children
+    are there (and so do we once the rows are), which leaves theirs not validated either.
+    """
+    for table, name, quoted in connection.execute(_INHERITED_UNVALIDATED).fetchall():
+        for constraint in logged.get(table, {}).get("constraints", ()):
+            if constraint["name"] == name and not constraint["definition"].endswith(" NOT VALID"):
+                connection.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted}".encode())
 
 
 def differences(connection: Connection, logged: dict[str, Definition]) -> list[str]:
