@@ -7,6 +7,7 @@ dump, and none after it.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -73,7 +74,7 @@ def without_ours(text: str) -> str:
     """The dump without our event triggers and publication, and without psql's own commands (`\\restrict`)."""
     kept: list[str] = []
     skipping = False
-    lines = text.splitlines(keepends=True)
+    lines = list(io.StringIO(text))  # only \n ends a line here: other breaks are in texts of the database
     for number, line in enumerate(lines):
         opens = line == "--\n" and number + 1 < len(lines) and bool(_HEADER.match(lines[number + 1]))
         if opens:
@@ -109,20 +110,23 @@ def _run(program: str, dsn: str, snapshot: str, left_out: tuple[str, ...]) -> st
         program,
         "--schema-only",
         "--no-subscriptions",
+        "--encoding=UTF8",
         f"--snapshot={snapshot}",
         *(f"--exclude-schema={schema}" for schema in left_out),
         f"--dbname={psycopg.conninfo.make_conninfo('', **part)}",
     ]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    # As bytes: text mode would make \n of \r\n, which a DEFAULT or a function may have in it.
+    done = subprocess.run(command, env=environment, capture_output=True, check=False)
     if done.returncode == 0:
-        return done.stdout
-    if "server version mismatch" in done.stderr:
+        return done.stdout.decode()
+    said = done.stderr.decode(errors="replace").strip()
+    if "server version mismatch" in said:
         raise SourceError(
-            f"{program} is older than the server and can't dump it: {done.stderr.strip()}",
+            f"{program} is older than the server and can't dump it: {said}",
             next_step="name a pg_dump of the server's version or newer: --pg-dump or source.pg_dump",
         )
     raise SourceError(
-        f"{program} failed with exit status {done.returncode}: {done.stderr.strip()[-1000:]}",
+        f"{program} failed with exit status {done.returncode}: {said[-1000:]}",
         next_step="run it by hand with --schema-only; the user needs to read every object's definition",
     )
 

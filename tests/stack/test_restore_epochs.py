@@ -33,6 +33,8 @@ INSERT INTO zones SELECT n, timestamptz '2026-01-01 12:00Z' + n * interval '1 h'
 INSERT INTO singles SELECT n, 'v' || n FROM generate_series(1, 9) n;
 CREATE TABLE stays (id int, at date, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE stays_old PARTITION OF stays FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE breaks (v text DEFAULT E'a\\r\\nb\\rc\\n');
+INSERT INTO breaks VALUES (DEFAULT), (E'\\r\\n');
 CREATE TABLE halves (id int CHECK (id > 0), at date) PARTITION BY RANGE (at);
 CREATE TABLE halves_old PARTITION OF halves FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 ALTER TABLE halves ADD CONSTRAINT late CHECK (id < 10000) NOT VALID;

@@ -78,6 +78,11 @@ def test_a_dump_without_anything_of_ours_stays_as_it_is() -> None:
     assert without_ours(plain) == plain
 
 
+def test_line_breaks_of_the_database_s_own_stay_as_they_are() -> None:
+    text = "--\n-- PostgreSQL database dump\n--\n\nCREATE TABLE t (v text DEFAULT 'a\r\nb\u2028\rc\x0b');\n"
+    assert without_ours(text) == text
+
+
 def test_a_pg_dump_that_is_not_there_is_named() -> None:
     with pytest.raises(SourceError, match="/nowhere/pg_dump") as caught:
         find(Path("/nowhere/pg_dump"))
